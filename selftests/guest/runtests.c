@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * runtests SECONDS PROGRAM...: run test programs one after the other.
+ *
+ * Around the output of each stands a line "#@ BEGIN NAME" and one
+ * "#@ END NAME STATUS", where STATUS is an exit code, "signal N", "timeout" or
+ * "error ERRNO".  Not a shell, because a shell would take a program that the
+ * kernel cannot run for a script.  After each program its left-over processes
+ * are killed and left-over swap devices are switched off, so that one failure
+ * does not bring forth others.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void stop_swap(void)
+{
+	char line[256], device[128];
+	FILE *swaps = fopen("/proc/swaps", "re");
+
+	if (!swaps)
+		return;
+	while (fgets(line, sizeof(line), swaps)) {
+		if (sscanf(line, "%127s", device) != 1 || device[0] != '/')
+			continue;
+		printf("#@ LEFT swap on %s\n", device);
+		if (swapoff(device))
+			printf("#@ LEFT swapoff: %s\n", strerror(errno));
+	}
+	fclose(swaps);
+}
+
+/* Wait for @pid, at most @seconds; -1 when the time is over. */
+static int wait_for(pid_t pid, long seconds, int *status)
+{
+	struct timespec now, end, tick = { .tv_nsec = 10000000 };
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += seconds;
+	for (;;) {
+		pid_t got = waitpid(pid, status, WNOHANG);
+
+		if (got == pid)
+			return 0;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > end.tv_sec)
+			return -1;
+		nanosleep(&tick, NULL);
+	}
+}
+
+static int run(const char *program, long seconds)
+{
+	char *argv[] = { (char *)program, NULL };
+	const char *name = strrchr(program, '/');
+	int status = 0, error[2], code = 0;
+	pid_t pid;
+
+	name = name ? name + 1 : program;
+	printf("#@ BEGIN %s\n", name);
+	fflush(stdout);
+	if (pipe2(error, O_CLOEXEC))
+		return 1;
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		execv(program, argv);
+		code = errno;
+		if (write(error[1], &code, sizeof(code)) < 0)
+			_exit(125);
+		_exit(126);
+	}
+	close(error[1]);
+	if (pid < 0 || read(error[0], &code, sizeof(code)) > 0) {
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		printf("\n#@ END %s error %d\n", name, code);
+		close(error[0]);
+		return 1;
+	}
+	close(error[0]);
+	setpgid(pid, pid);
+	if (wait_for(pid, seconds, &status)) {
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		printf("\n#@ END %s timeout\n", name);
+		status = 1;
+	} else {
+		kill(-pid, SIGKILL);
+		if (WIFSIGNALED(status))
+			printf("\n#@ END %s signal %d\n", name, WTERMSIG(status));
+		else
+			printf("\n#@ END %s %d\n", name, WEXITSTATUS(status));
+	}
+	stop_swap();
+	fflush(stdout);
+	return status != 0;
+}
+
+int main(int argc, char **argv)
+{
+	int failed = 0;
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: runtests SECONDS PROGRAM...\n");
+		return 2;
+	}
+	for (int i = 2; i < argc; i++)
+		failed |= run(argv[i], atol(argv[1]));
+	return failed;
+}
