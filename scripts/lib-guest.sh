@@ -170,3 +170,12 @@ copy_tree() {
 		cp -al "$name" "$2/" 2>/dev/null || { rm -rf "${2:?}/${name##*/}"; cp -a "$name" "$2/"; } || return 1
 	done
 }
+
+# run_lock NAME: one run of this kind at a time for a build folder, held until the
+# script ends. Not the lock of the kernel builds: a run may take long.
+run_lock() {
+	local fd
+	mkdir -p "$BUILD"
+	exec {fd}>"$BUILD/$1.lock"
+	flock -n "$fd" || { note "another run holds $BUILD/$1.lock, waiting for it"; flock "$fd"; }
+}
