@@ -52,17 +52,19 @@ class Judge:
     def ok(self):
         self.passed += 1
 
-    def bad(self, what, why):
+    def bad(self, what, why, said=()):
         self.failed += 1
         print(f'FAILED {what}: {why}')
+        for line in said[:6]:
+            print(f'    {line}')
 
-    def result(self, what, match):
-        """One result line of a single test."""
+    def result(self, what, match, said=()):
+        """One result line of a single test, and what the test has said."""
         directive = (match[5] or '').upper()
         if directive.startswith(('SKIP', 'TO' 'DO', 'XFAIL', 'XPASS')):
-            self.bad(what, f'not run ({match[5].strip()})')
+            self.bad(what, f'not run ({match[5].strip()})', said)
         elif match[2] == 'not ok':
-            self.bad(what, 'not ok')
+            self.bad(what, 'not ok', said)
         elif directive.startswith(('TIMEOUT', 'ERROR')):
             self.bad(what, match[5].strip())
         else:
@@ -140,6 +142,7 @@ def selftest(args, text):
     judge = Judge()
     seen = {}
     program, tests, plan, status = None, [], None, None
+    said = []
 
     def close():
         if status is None:
@@ -159,6 +162,7 @@ def selftest(args, text):
             if program:
                 close()
             program, tests, plan, status = mark[2], [], None, None
+            said = []
             seen[program] = {}
         elif mark and mark[2] == program:
             status = mark[3]
@@ -167,6 +171,8 @@ def selftest(args, text):
         elif program:
             if not plan and PLAN.match(line):
                 plan = int(PLAN.match(line)[2])
+            if re.match(r'^# [^ ]', line):
+                said.append(line)
             match = RESULT.match(line)
             if match and not match[1]:
                 tests.append(match)
@@ -174,7 +180,8 @@ def selftest(args, text):
                 if name in seen[program]:
                     judge.bad(f'{program} {name}', 'two results')
                 seen[program][name] = match
-                judge.result(f'{program} {name}', match)
+                judge.result(f'{program} {name}', match, said)
+                said = []
     if program:
         close()
 

@@ -8,10 +8,10 @@ KCONF=$TOP/kernel-config
 # fragments_of FLAVOUR: sets FRAGMENTS to the configuration fragments, in order.
 fragments_of() {
 	case $1 in
-	normal)	FRAGMENTS=(base-x86_64 policy_group) ;;
+	normal)	FRAGMENTS=(base-x86_64 mitigations policy_group) ;;
 	debug)	FRAGMENTS=(base-x86_64 debug policy_group) ;;
-	off)	FRAGMENTS=(base-x86_64 off) ;;
-	plain)	FRAGMENTS=(base-x86_64) ;;
+	off)	FRAGMENTS=(base-x86_64 mitigations off) ;;
+	plain)	FRAGMENTS=(base-x86_64 mitigations) ;;
 	plain-debug) FRAGMENTS=(base-x86_64 debug) ;;
 	smallest) FRAGMENTS=(smallest policy_group) ;;
 	smallest-off) FRAGMENTS=(smallest off) ;;
@@ -110,8 +110,8 @@ guest_program() {
 	local bin=$BUILD/guest/$1 src=$TOP/selftests/$2
 	mkdir -p "$BUILD/guest"
 	[ ! "$bin" -nt "$src" ] || return 0
-	gcc -static -O2 -Wall -Wextra -Werror -o "$bin.new" "$src" || die "selftests/$2 does not compile"
-	mv "$bin.new" "$bin"
+	gcc -static -O2 -Wall -Wextra -Werror -o "$bin.$$" "$src" || die "selftests/$2 does not compile"
+	mv "$bin.$$" "$bin"	# at once: two guests may start at the same time
 }
 
 # initramfs KERNEL DIR [GUEST=HOST...]: DIR/initramfs from init, busybox and the files,

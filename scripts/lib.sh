@@ -61,10 +61,17 @@ need_space() {
 
 duration() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
+# failures LOG: the first lines that tell of one, each with the indented ones behind it.
+failures() {
+	awk '/^(FAILED|not ok)|the kernel complained/ { print; more = 1; next }
+		more && /^    / { print; next }
+		{ more = 0 }' "$1" | awk 'NR <= 15'
+}
+
 # step TEXT LOG CMD...: run a long command (or function) with its output in
-# LOG and without stdin. Shows progress, the time it took, and on failure the
-# tail of LOG. STEP_LIMIT=SECONDS in front ends it, with its children, after
-# that time (status 124). Returns the command's status.
+# LOG and without stdin. Shows progress, the time it took, and on failure what LOG
+# says about failures, and its tail. STEP_LIMIT=SECONDS in front ends it, with its
+# children, after that time (status 124). Returns the command's status.
 step() {
 	local text=$1 log=$2 pid t0=$SECONDS next rc=0 late='' every=30 t last
 	shift 2
@@ -103,8 +110,9 @@ step() {
 	if [ "$rc" -eq 0 ]; then
 		info "$text: done ($t)"
 	else
-		info "$text: FAILED (${late:+time limit of $STEP_LIMIT s, }status $rc, $t); the end of $log:"
-		tail -n 20 "$log" | sed 's/^/    /'
+		info "$text: FAILED (${late:+time limit of $STEP_LIMIT s, }status $rc, $t); failures and the end of $log:"
+		failures "$log" | sed 's/^/    /'
+		tail -n 8 "$log" | sed 's/^/    /'
 	fi
 	return "$rc"
 }
