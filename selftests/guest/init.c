@@ -214,7 +214,8 @@ static void open_line(bool raw)
 		if (raw)
 			cfmakeraw(&mode);
 		cfsetspeed(&mode, B115200);
-		tcsetattr(fd, TCSANOW, &mode);
+		/* Not at once: that would throw away what the line has not yet sent. */
+		tcsetattr(fd, TCSADRAIN, &mode);
 	}
 	dup2(fd, 0);
 	dup2(fd, 1);
