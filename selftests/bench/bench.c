@@ -792,7 +792,7 @@ static bool wanted(const struct row *row, const struct column *column, char **na
 	       (!some_column || among(column->name, names));
 }
 
-static int prices(char **names)
+static void prices(char **names)
 {
 	prepare();
 	/*
@@ -817,12 +817,12 @@ static int prices(char **names)
 			check(!have_groups() || !rmdir(GROUPS "/bench"), "rmdir");
 		}
 	}
-	return 0;
 }
 
 /* ---- Growth ---- */
 
-static long slab_bytes(void)
+/* In the slab caches whose names begin with @prefix. */
+static long slab_bytes(const char *prefix)
 {
 	static char text[262144];
 	char *line, *save;
@@ -834,7 +834,8 @@ static long slab_bytes(void)
 		char name[64];
 		long active, all, size;
 
-		if (sscanf(line, "%63s %ld %ld %ld", name, &active, &all, &size) == 4)
+		if (sscanf(line, "%63s %ld %ld %ld", name, &active, &all, &size) == 4 &&
+		    !strncmp(name, prefix, strlen(prefix)))
 			sum += active * size;
 	}
 	return sum;
@@ -883,7 +884,7 @@ static void grown(const char *what, long n)
 static void grow_groups(void)
 {
 	static const long steps[] = { 1, 100, MANY };
-	long have = 1, before = slab_bytes();
+	long have = 1, before = slab_bytes("");
 	char path[128];
 
 	for (int i = 0; i < 3; i++) {
@@ -893,7 +894,7 @@ static void grow_groups(void)
 		}
 		if (steps[i] == MANY)
 			printf("bytes directory %ld\n",
-			       (slab_bytes() - before) / (MANY - 1));
+			       (slab_bytes("") - before) / (MANY - 1));
 		grown("groups", steps[i]);
 	}
 	for (long n = 1; n < have; n++) {
@@ -902,16 +903,25 @@ static void grow_groups(void)
 	}
 }
 
-/* With the descriptor: it is all that keeps the group. */
+/* The group and its policy are from kmalloc(), the descriptor is not. */
 static void weigh_anonymous(void)
 {
-	long before = slab_bytes();
+	struct policy_group_tier tier = { .name = "fast" };
+	const struct policy_group_attr attr = {
+		.set = POLICY_GROUP_ATTR_SWAP_TIERS,
+		.swap_tiers = (uintptr_t)&tier, .swap_tiers_count = 1,
+	};
+	long group = slab_bytes("kmalloc"), all = slab_bytes("");
 	static int fd[1000];
 
 	for (int i = 0; i < 1000; i++) {
-		fd[i] = create_group();
+		fd[i] = policy_group_create(&attr, sizeof(attr), 0);
+		check(fd[i] >= 0, "policy_group_create");
 	}
-	printf("bytes anonymous %ld\n", (slab_bytes() - before) / 1000);
+	group = slab_bytes("kmalloc") - group;
+	all = slab_bytes("") - all;
+	printf("bytes anonymous %ld\nbytes descriptor %ld\n", group / 1000,
+	       (all - group) / 1000);
 	for (int i = 0; i < 1000; i++)
 		close(fd[i]);
 }
@@ -931,7 +941,7 @@ static void grow_members(void)
 		end_member(pid[--have]);
 }
 
-static int growth(void)
+static void growth(void)
 {
 	const struct rlimit files = { 4096, 4096 }, processes = { 20000, 20000 };
 
@@ -946,17 +956,21 @@ static int growth(void)
 	weigh_anonymous();
 	grow_groups();
 	grow_members();
-	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	if (!strcmp(argv[0], "exit"))
 		_exit(0);
-	if (argc >= 2 && !strcmp(argv[1], "prices"))
-		return prices(argv + 2);
-	if (argc == 2 && !strcmp(argv[1], "growth"))
-		return growth();
-	fprintf(stderr, "usage: bench prices [ROW | COLUMN]... | bench growth\n");
-	return 2;
+	if (argc >= 2 && !strcmp(argv[1], "prices")) {
+		prices(argv + 2);
+	} else if (argc == 2 && !strcmp(argv[1], "growth")) {
+		growth();
+	} else {
+		fprintf(stderr,
+			"usage: bench prices [ROW | COLUMN]... | bench growth\n");
+		return 2;
+	}
+	printf("bench: done\n");
+	return 0;
 }
