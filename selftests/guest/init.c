@@ -238,8 +238,12 @@ static char **strings(const char *path)
 	return array;
 }
 
-/* Run the command; everything that is orphaned meanwhile is reaped. */
-static int run(char **argv)
+/*
+ * Run the command; everything that is orphaned meanwhile is reaped.  Only a shell gets
+ * a controlling terminal: when its owner ends, the terminal throws away what it has not
+ * yet sent.
+ */
+static int run(char **argv, bool interactive)
 {
 	int status = 0;
 	pid_t pid, got;
@@ -249,7 +253,8 @@ static int run(char **argv)
 		fail("fork", argv[0]);
 	if (!pid) {
 		setsid();
-		ioctl(0, TIOCSCTTY, 0);
+		if (interactive)
+			ioctl(0, TIOCSCTTY, 0);
 		execvp(argv[0], argv);
 		printf("guest: %s: %s\n", argv[0], strerror(errno));
 		fflush(stdout);
@@ -316,7 +321,7 @@ int main(void)
 		fail("set up", "/root");
 	prepare_swap();
 
-	status = run(argv[0] ? argv : shell);
+	status = run(argv[0] ? argv : shell, !argv[0]);
 
 	scan_leaks();
 	open_line(true);
