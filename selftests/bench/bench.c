@@ -389,41 +389,47 @@ static uint64_t attach_row(long *ops)
 	return now() - start;
 }
 
-static uint64_t set_row(long *ops)
+static uint64_t with_a_group(long (*call)(int fd), const char *what, long *ops)
 {
-	struct policy_group_tier tier = { .name = "fast" };
-	struct policy_group_attr attr = {
-		.set = POLICY_GROUP_ATTR_SWAP_TIERS,
-		.swap_tiers = (uintptr_t)&tier, .swap_tiers_count = 1,
-	};
 	int fd = create_group();
 	uint64_t start = now();
 
 	*ops = 1000;
 	for (long i = 0; i < *ops; i++)
-		if (policy_group_set(fd, &attr, sizeof(attr), 0))
-			die("policy_group_set");
+		if (call(fd))
+			die(what);
 	start = now() - start;
 	close(fd);
 	return start;
 }
 
+static long set_tiers(int fd)
+{
+	static const struct policy_group_tier tier = { .name = "fast" };
+	static const struct policy_group_attr attr = {
+		.set = POLICY_GROUP_ATTR_SWAP_TIERS,
+		.swap_tiers = (uintptr_t)&tier, .swap_tiers_count = 1,
+	};
+
+	return policy_group_set(fd, &attr, sizeof(attr), 0);
+}
+
+static uint64_t set_row(long *ops)
+{
+	return with_a_group(set_tiers, "policy_group_set", ops);
+}
+
 /* What is looked up: the id. */
+static long get_id(int fd)
+{
+	struct policy_group_attr attr = { };
+
+	return policy_group_get(fd, &attr, sizeof(attr), 0);
+}
+
 static uint64_t get_row(long *ops)
 {
-	int fd = create_group();
-	uint64_t start = now();
-
-	*ops = 1000;
-	for (long i = 0; i < *ops; i++) {
-		struct policy_group_attr attr = { };
-
-		if (policy_group_get(fd, &attr, sizeof(attr), 0))
-			die("policy_group_get");
-	}
-	start = now() - start;
-	close(fd);
-	return start;
+	return with_a_group(get_id, "policy_group_get", ops);
 }
 
 static uint64_t create_row(long *ops)
