@@ -107,9 +107,12 @@ scan_log() {
 
 # guest_program NAME SOURCE: a static program for the guest, in $BUILD/guest.
 guest_program() {
-	local bin=$BUILD/guest/$1 src=$TOP/selftests/$2
+	local bin=$BUILD/guest/$1 src=$TOP/selftests/$2 file fresh=1
 	mkdir -p "$BUILD/guest"
-	[ ! "$bin" -nt "$src" ] || return 0
+	for file in "$src" "${src%/*}"/*.h; do
+		[ ! -e "$file" ] || [ "$bin" -nt "$file" ] || fresh=''
+	done
+	[ -z "$fresh" ] || return 0
 	gcc -static -O2 -Wall -Wextra -Werror -o "$bin.$$" "$src" || die "selftests/$2 does not compile"
 	mv "$bin.$$" "$bin"	# at once: two guests may start at the same time
 }

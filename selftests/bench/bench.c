@@ -550,7 +550,12 @@ static const struct column {
 	{ "tier", MEMBER, "swap.tiers=fast", 0 },
 	{ "other_tier", MEMBER, "swap.tiers=slow", 0 },
 	{ "both_tiers", MEMBER, "swap.tiers=fast slow", 0 },
-	{ "everything", MEMBER, "swap.tiers=fast;swap.strict=1", 0 },
+	{ "strict", MEMBER, "swap.tiers=fast;swap.strict=1", 0 },
+	{ "background", MEMBER, "reclaim.class=background", 0 },
+	{ "protected", MEMBER, "reclaim.class=protected", 0 },
+	{ "boosted", MEMBER, "boost=60000", 0 },
+	{ "everything", MEMBER, "swap.tiers=fast;swap.strict=1;"
+	  "reclaim.class=background;oom.bias=1;oom.group=1", 0 },
 };
 
 #define NR_COLUMNS	((int)(sizeof(columns) / sizeof(columns[0])))
