@@ -8,8 +8,8 @@
  * For a guest that QEMU runs with -icount shift=0: there the time stamp counter
  * counts the instructions of its only processor.  Prints lines of
  *
- *	price ROW COLUMN BEST MEDIAN WORST	instructions per operation
- *	growth WHAT N ROW BEST
+ *	price ROW COLUMN BEST MEDIAN MEAN WORST	instructions per operation
+ *	growth WHAT N ROW BEST MEDIAN MEAN WORST
  *	bytes WHAT BYTES			slab memory of one of them
  *
  * A row is an operation, a column is the state of the process that does it.  Each
@@ -529,6 +529,9 @@ enum kind {
 	NO_THP,
 };
 
+#define EVERYTHING	"swap.tiers=fast;swap.strict=1;reclaim.class=background;" \
+			"oom.bias=1;oom.group=1"
+
 /*
  * First those without any group: the static key of policy groups is down then.
  * A new attribute is one line.
@@ -554,8 +557,9 @@ static const struct column {
 	{ "background", MEMBER, "reclaim.class=background", 0 },
 	{ "protected", MEMBER, "reclaim.class=protected", 0 },
 	{ "boosted", MEMBER, "boost=60000", 0 },
-	{ "everything", MEMBER, "swap.tiers=fast;swap.strict=1;"
-	  "reclaim.class=background;oom.bias=1;oom.group=1", 0 },
+	{ "oom", MEMBER, "oom.bias=1;oom.group=1", 0 },
+	{ "everything", MEMBER, EVERYTHING, 0 },
+	{ "everything_boosted", MEMBER, EVERYTHING ";boost=60000", 0 },
 };
 
 #define NR_COLUMNS	((int)(sizeof(columns) / sizeof(columns[0])))
@@ -664,15 +668,18 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+struct result {
+	double best, median, mean, worst;
+};
+
 /*
- * The best, the median and the worst of some rounds, after one that warms up.  The
- * pause is for what the kernel has put off, which would be counted with the next
- * round: callbacks of RCU, work queues.
+ * Some rounds, after one that warms up.  The pause is for what the kernel has put
+ * off, which would be counted with the next round: callbacks of RCU, work queues.
  */
-static void measure(const struct row *row, double result[3])
+static struct result measure(const struct row *row)
 {
 	const struct timespec settle = { .tv_nsec = 40000000 };
-	double price[MANY_ROUNDS];
+	double price[MANY_ROUNDS], sum = 0;
 
 	for (int i = row->rounds == MANY_ROUNDS ? -60 : -1; i < row->rounds; i++) {
 		long ops = 0;
@@ -683,18 +690,21 @@ static void measure(const struct row *row, double result[3])
 		errno = ENODATA;
 		check(ops > 0, row->name);
 		if (i >= 0)
-			price[i] = (double)spent / ops;
+			sum += price[i] = (double)spent / ops;
 	}
 	qsort(price, row->rounds, sizeof(price[0]), by_value);
-	result[0] = price[0];
-	result[1] = price[row->rounds / 2];
-	result[2] = price[row->rounds - 1];
+	return (struct result){
+		.best = price[0],
+		.median = price[row->rounds / 2],
+		.mean = sum / row->rounds,
+		.worst = price[row->rounds - 1],
+	};
 }
 
 static void run_in_child(const struct row *row, const struct column *column,
 			 bool silent)
 {
-	double result[3];
+	struct result result;
 	pid_t pid;
 
 	fflush(stdout);
@@ -704,10 +714,10 @@ static void run_in_child(const struct row *row, const struct column *column,
 		return;
 	}
 	enter(column);
-	measure(row, result);
+	result = measure(row);
 	if (!silent)
-		printf("price %s %s %.2f %.2f %.2f\n", row->name, column->name,
-		       result[0], result[1], result[2]);
+		printf("price %s %s %.2f %.2f %.2f %.2f\n", row->name, column->name,
+		       result.best, result.median, result.mean, result.worst);
 	fflush(stdout);
 	_exit(0);
 }
@@ -872,7 +882,7 @@ static void grown(const char *what, long n)
 	};
 
 	for (int i = 0; i < 4; i++) {
-		double result[3];
+		struct result result;
 		pid_t pid;
 
 		fflush(stdout);
@@ -882,9 +892,13 @@ static void grown(const char *what, long n)
 			continue;
 		}
 		join_group(GROUPS "/bench");
-		measure(&grown_rows[i], result);
-		printf("growth %s %ld %s %.2f\n", what, n, grown_rows[i].name,
-		       result[0]);
+		/* To the group that has grown, and away again. */
+		group_fd[0] = open(GROUPS "/bench", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		check(group_fd[0] >= 0, GROUPS "/bench");
+		result = measure(&grown_rows[i]);
+		printf("growth %s %ld %s %.2f %.2f %.2f %.2f\n", what, n,
+		       grown_rows[i].name, result.best, result.median, result.mean,
+		       result.worst);
 		fflush(stdout);
 		_exit(0);
 	}
@@ -901,7 +915,7 @@ static void grow_groups(void)
 	for (int i = 0; i < 3; i++) {
 		for (; have < steps[i]; have++) {
 			snprintf(path, sizeof(path), GROUPS "/many_%ld", have);
-			make_group(path, "swap.tiers=fast");
+			make_group(path, EVERYTHING);
 		}
 		if (steps[i] == MANY)
 			printf("bytes directory %ld\n",
@@ -937,7 +951,8 @@ static void weigh_anonymous(void)
 		close(fd[i]);
 }
 
-static void grow_members(void)
+/* @dir is the group of them, or NULL: what processes cost that are no members. */
+static void grow_processes(const char *what, const char *dir)
 {
 	static const long steps[] = { 1, 1000, MANY };
 	static pid_t pid[MANY];
@@ -945,8 +960,8 @@ static void grow_members(void)
 
 	for (int i = 0; i < 3; i++) {
 		for (; have < steps[i]; have++)
-			pid[have] = start_member(GROUPS "/bench");
-		grown("members", steps[i]);
+			pid[have] = start_member(dir);
+		grown(what, steps[i]);
 	}
 	while (have)
 		end_member(pid[--have]);
@@ -963,10 +978,11 @@ static void growth(void)
 	put("/proc/sys/kernel/threads-max", "30000");
 	put("/proc/sys/user/max_policy_groups", "30000");
 	swap_on();
-	make_group(GROUPS "/bench", "swap.tiers=fast");
+	make_group(GROUPS "/bench", EVERYTHING);
 	weigh_anonymous();
 	grow_groups();
-	grow_members();
+	grow_processes("processes", NULL);
+	grow_processes("members", GROUPS "/bench");
 }
 
 int main(int argc, char **argv)
