@@ -11,11 +11,12 @@ fragments_of() {
 	normal)	FRAGMENTS=(base-x86_64 mitigations policy_group) ;;
 	debug)	FRAGMENTS=(base-x86_64 debug policy_group) ;;
 	off)	FRAGMENTS=(base-x86_64 mitigations off) ;;
+	lean)	FRAGMENTS=(base-x86_64 mitigations lean) ;;
 	plain)	FRAGMENTS=(base-x86_64 mitigations) ;;
 	plain-debug) FRAGMENTS=(base-x86_64 debug) ;;
 	smallest) FRAGMENTS=(smallest policy_group) ;;
 	smallest-off) FRAGMENTS=(smallest off) ;;
-	*)	die "unknown kernel '$1': normal, debug, off, plain, plain-debug, smallest or smallest-off" ;;
+	*)	die "unknown kernel '$1': normal, debug, off, lean, plain, plain-debug, smallest or smallest-off" ;;
 	esac
 	FRAGMENTS=("${FRAGMENTS[@]/#/$KCONF/}")
 	FRAGMENTS=("${FRAGMENTS[@]/%/.config}")
