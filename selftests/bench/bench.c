@@ -554,10 +554,10 @@ static const struct column {
 	{ "other_tier", MEMBER, "swap.tiers=slow", 0 },
 	{ "both_tiers", MEMBER, "swap.tiers=fast slow", 0 },
 	{ "strict", MEMBER, "swap.tiers=fast;swap.strict=1", 0 },
+	{ "oom", MEMBER, "oom.bias=1;oom.group=1", 0 },
 	{ "background", MEMBER, "reclaim.class=background", 0 },
 	{ "protected", MEMBER, "reclaim.class=protected", 0 },
 	{ "boosted", MEMBER, "boost=60000", 0 },
-	{ "oom", MEMBER, "oom.bias=1;oom.group=1", 0 },
 	{ "everything", MEMBER, EVERYTHING, 0 },
 	{ "everything_boosted", MEMBER, EVERYTHING ";boost=60000", 0 },
 };
