@@ -171,7 +171,7 @@ def selftest(args, text):
         elif program:
             if not plan and PLAN.match(line):
                 plan = int(PLAN.match(line)[2])
-            if re.match(r'^# [^ ]', line):
+            if re.match(r'^# (?!Starting )[^ ]', line):
                 said.append(line)
             match = RESULT.match(line)
             if match and not match[1]:

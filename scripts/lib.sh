@@ -65,7 +65,7 @@ duration() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 failures() {
 	awk '/^(FAILED|not ok)|the kernel complained/ { print; more = 1; next }
 		more && /^    / { print; next }
-		{ more = 0 }' "$1" | awk 'NR <= 15'
+		{ more = 0 }' "$1" | awk 'NR <= 60'
 }
 
 # step TEXT LOG CMD...: run a long command (or function) with its output in
