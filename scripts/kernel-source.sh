@@ -22,6 +22,7 @@ SRC=''
 SRC_NAME=''
 SRC_REV=HEAD
 VERSION=''
+NO_ARCHIVE=''	# set when it did not answer, for not asking twice
 
 # An identity that is nobody, the same on every machine, and no setting of the
 # user's git that changes what is written.
@@ -134,8 +135,11 @@ source_upstream() {
 # apt state is private; the archive and its keyring are what apt uses already.
 source_apt() {
 	local package=linux-source-$KERNEL_SERIES version deb
+	[ -z "$NO_ARCHIVE" ] || return 1
 	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
-	version=$(apt_version "$package" "$1") || version=$(apt_update "$package" "$1") || return 1
+	if ! version=$(apt_version "$package" "$1"); then
+		version=$(apt_update "$package" "$1") || { [ $? -ne 2 ] || NO_ARCHIVE=1; return 1; }
+	fi
 	if ! apt_download "$package=$version"; then
 		# the lists may be older than the archive
 		version=$(apt_update "$package" "$1") && apt_download "$package=$version" || return 1
@@ -157,7 +161,8 @@ apt_private() {
 }
 
 # apt_update PACKAGE VERSION: fetch the lists, print the version that they have. A
-# suite that is missing or has expired is no reason to give up the other ones.
+# suite that is missing or has expired is no reason to give up the other ones. Each is
+# asked once, so that an archive that does not answer is given up in seconds (status 2).
 apt_update() {
 	local apt=$DOWNLOAD/apt uri='' key='' component label suite u k keyring
 	while IFS='|' read -r component label suite u k; do
@@ -175,8 +180,10 @@ apt_update() {
 		printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$uri" \
 			'trixie-backports experimental sid' "$keyring" >"$apt/sources/kernel.sources"
 		STEP_LIMIT=300 step "package lists of newer suites" "$BUILD/log/apt-update" \
-			apt_private apt-get update >&2 || true
+			apt_private apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=3 \
+			-o Acquire::https::Timeout=3 update >&2 || true
 		! apt_version "$1" "$2" || return 0
+		grep -qE '^(Get|Hit|Ign):' "$BUILD/log/apt-update" || return 2
 	done
 	return 1
 }
