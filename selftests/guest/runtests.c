@@ -9,8 +9,8 @@
  * are killed and left-over swap devices are switched off, so that one failure
  * does not bring forth others.
  *
- * Before the first program the RAM disks that are named in SWAP_FAST and
- * SWAP_SPARE are written from end to end.
+ * Before the first program the RAM disk that SWAP_FAST names is written from end
+ * to end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -116,11 +116,11 @@ static int run(const char *program, long seconds)
  * some of them nothing would be left there, and what the next ones see would be
  * reclaim for want of that.  So all of it is taken now, from the second node.
  */
-static int fill_ram_disk(const char *name)
+static int fill_ram_disk(void)
 {
 	enum { PAGE = 4096, PIECE = 1 << 20, PREFERRED = 1 };
 	const unsigned long second_node = 1 << 1;
-	const char *device = getenv(name);
+	const char *device = getenv("SWAP_FAST");
 	off_t at = PAGE;	/* behind the signature */
 	ssize_t n;
 	void *piece;
@@ -134,14 +134,14 @@ static int fill_ram_disk(const char *name)
 	fd = open(device, O_WRONLY | O_DIRECT | O_CLOEXEC);
 	if (piece == MAP_FAILED || fd < 0 ||
 	    syscall(SYS_set_mempolicy, PREFERRED, &second_node, 3)) {
-		printf("runtests: %s (%s): %s\n", name, device, strerror(errno));
+		printf("runtests: %s: %s\n", device, strerror(errno));
 		return 1;
 	}
 	while ((n = pwrite(fd, piece, PIECE, at)) > 0)
 		at += n;
 	err = n ? errno : ENOSPC;
 	if (err != ENOSPC)
-		printf("runtests: %s (%s): %s\n", name, device, strerror(err));
+		printf("runtests: %s: %s\n", device, strerror(err));
 	syscall(SYS_set_mempolicy, 0, NULL, 0);
 	munmap(piece, PIECE);
 	close(fd);
@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: runtests SECONDS PROGRAM...\n");
 		return 2;
 	}
-	if (fill_ram_disk("SWAP_FAST") || fill_ram_disk("SWAP_SPARE"))
+	if (fill_ram_disk())
 		return 1;
 	for (int i = 2; i < argc; i++)
 		failed |= run(argv[i], atol(argv[1]));
