@@ -359,7 +359,11 @@ static int judge(const struct lru *lru)
 	return missed;
 }
 
-/* What must hold, or something is broken. */
+/*
+ * What must hold, or something is broken.  Protection may be suspended while there is
+ * hardly anything else to reclaim: here, when the job in front has more pages than it
+ * goes through.  But then that is counted, and the job is better off all the same.
+ */
 static void insist(const struct lru *lru)
 {
 	for (int p = 0; p < PHASES; p++) {
@@ -368,8 +372,11 @@ static void insist(const struct lru *lru)
 		if (none->after < FRONT_PAGES / 10)
 			give_up("%s, phase %s: no pressure, %lu faults without groups",
 				lru->name, phases[p].key, none->after);
-		if (groups->after * 20 > none->after)
-			give_up("%s, phase %s: groups do not protect: %lu later faults, %lu without",
+		if (groups->after > groups->breached)
+			give_up("%s, phase %s: groups do not protect: %lu later faults, %lu pages breached",
+				lru->name, phases[p].key, groups->after, groups->breached);
+		if (groups->after * 2 > none->after)
+			give_up("%s, phase %s: groups protect little: %lu later faults, %lu without",
 				lru->name, phases[p].key, groups->after, none->after);
 		for (int s = 0; s < SETUPS; s++)
 			if (!results[s][p].back)
