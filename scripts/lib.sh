@@ -90,7 +90,7 @@ step() {
 		if [ -n "${STEP_LIMIT:-}" ] && [ "$t" -ge "$STEP_LIMIT" ]; then
 			late=1
 			kill -TERM -- "-$pid" 2>/dev/null || true
-			sleep 3
+			sleep 15
 			kill -KILL -- "-$pid" 2>/dev/null || true
 		elif [ "$t" -ge "$next" ]; then
 			next=$((t + every))

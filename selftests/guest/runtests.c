@@ -4,7 +4,7 @@
  *
  * Around the output of each stands a line "#@ BEGIN NAME" and one
  * "#@ END NAME STATUS", where STATUS is an exit code, "signal N", "timeout" or
- * "error ERRNO".  Not a shell, because a shell would take a program that the
+ * "error ERRNO", behind a line "#@ TIME NAME SECONDS".  Not a shell, because a shell would take a program that the
  * kernel cannot run for a script.  After each program its left-over processes
  * are killed and left-over swap devices are switched off, so that one failure
  * does not bring forth others.
@@ -43,20 +43,26 @@ static void stop_swap(void)
 	fclose(swaps);
 }
 
+static long now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 /* Wait for @pid, at most @seconds; -1 when the time is over. */
 static int wait_for(pid_t pid, long seconds, int *status)
 {
-	struct timespec now, end, tick = { .tv_nsec = 10000000 };
+	const struct timespec tick = { .tv_nsec = 10000000 };
+	const long end = now_seconds() + seconds;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += seconds;
 	for (;;) {
 		pid_t got = waitpid(pid, status, WNOHANG);
 
 		if (got == pid)
 			return 0;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec > end.tv_sec)
+		if (now_seconds() > end)
 			return -1;
 		nanosleep(&tick, NULL);
 	}
@@ -66,7 +72,8 @@ static int run(const char *program, long seconds)
 {
 	char *argv[] = { (char *)program, NULL };
 	const char *name = strrchr(program, '/');
-	int status = 0, error[2], code = 0;
+	int status = 0, error[2], code = 0, late;
+	long start = now_seconds();
 	pid_t pid;
 
 	name = name ? name + 1 : program;
@@ -93,17 +100,17 @@ static int run(const char *program, long seconds)
 	}
 	close(error[0]);
 	setpgid(pid, pid);
-	if (wait_for(pid, seconds, &status)) {
-		kill(-pid, SIGKILL);
+	late = wait_for(pid, seconds, &status);
+	kill(-pid, SIGKILL);
+	printf("\n#@ TIME %s %ld\n", name, now_seconds() - start);
+	if (late) {
 		waitpid(pid, NULL, 0);
-		printf("\n#@ END %s timeout\n", name);
+		printf("#@ END %s timeout\n", name);
 		status = 1;
+	} else if (WIFSIGNALED(status)) {
+		printf("#@ END %s signal %d\n", name, WTERMSIG(status));
 	} else {
-		kill(-pid, SIGKILL);
-		if (WIFSIGNALED(status))
-			printf("\n#@ END %s signal %d\n", name, WTERMSIG(status));
-		else
-			printf("\n#@ END %s %d\n", name, WEXITSTATUS(status));
+		printf("#@ END %s %d\n", name, WEXITSTATUS(status));
 	}
 	stop_swap();
 	fflush(stdout);
